@@ -247,6 +247,21 @@ test('figures in sentences are those of the tables of results', t => {
       `| release smeared over time, peak after 1, 3, 10 or 30 ms | ${smeared[0]} to ${smeared.at(-1)} |`,
       `| the same, peak after 100 ms | ${found('smeared, peak after 100 ms', 'MDGL')} |`,
       `| ligands that reach every cell (NL-MDGL) | ${found('nonlocal instead of synaptic', 'NL-MDGL')} |`,
+      ...(
+        [
+          ['1', '1 type'],
+          ['2: excitatory, inhibitory', '2: sign'],
+          ['4: sign, and whether a cell reaches the readout', '4: sign, output'],
+          ['6: adaptation, too', '6: sign, adaptation, output'],
+          ['10, the six divided at random', '10: the six divided at random'],
+          ['25', '25: the six divided at random'],
+          ['50', '50: the six divided at random'],
+          ['100: one per cell', '100: one per cell']
+        ] as const
+      ).map(
+        ([label, condition]) =>
+          `| ${label} | ${found(condition, 'MDGL')} | ${found(condition, 'MDGL, membrane kernel')} |`
+      ),
       `500 further iterations end at ${later[0]} to ${later.at(-1)}, with all channels at ${means(['all four channels'], 'then 500 more')[0]}.`,
       `a cosine of ${early('gains fixed and exchanged')} after a quarter of the training against ${early('all four channels')} with the right ones`
     ]
