@@ -69,10 +69,12 @@ export async function experimentPicture(results) {
   const place = ({ condition }) => `${condition.label} (${condition.series})`
   const points = results.flatMap(result => result.runs.map(({ loss }) => ({ y: place(result), x: loss })))
   const means = results.map(result => ({ y: place(result), x: mean(result.runs.map(({ loss }) => loss)) }))
+  // Room for the longest name in the widest of usual fonts.
+  const names = 12 + Math.ceil(8.5 * Math.max(...results.map(result => place(result).length)))
   return figure({
-    width: 860,
+    width: names + 480,
     height: 80 + 26 * results.length,
-    marginLeft: 380,
+    marginLeft: names,
     marginRight: 24,
     marginBottom: 52,
     x: { domain: [0, Math.max(...points.map(({ x }) => x)) * 1.05] },
