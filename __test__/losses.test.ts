@@ -154,7 +154,7 @@ test('losses are those of readouts, whatever their order in the object', async t
 })
 
 test('what is not allowed is refused by name', async t => {
-  await rejectsInvalidAt(t, 'loss', () => evaluate(model, batch, { loss: { nobody: choice } as never }))
+  await rejectsInvalidAt(t, 'loss', () => evaluate(model, batch, { loss: { none: choice } as never }))
   await rejectsInvalidAt(t, 'loss', () => evaluate(model, batch, { loss: {} }))
   await rejectsInvalidAt(t, 'loss', () => evaluate(model, batch, { loss: choice }))
   await rejectsInvalidAt(t, 'loss', () => evaluate(model, batch, { loss: 'cross-entropy' as never }))

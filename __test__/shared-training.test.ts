@@ -9,7 +9,7 @@ import {
   evidenceAccumulation,
   gradients,
   MdglError,
-  type Merge,
+  type MergeMessages,
   type Metrics,
   Model,
   makeBatch,
@@ -43,7 +43,7 @@ function mergingHub(size: number): Collective[] {
   type Group = { readonly first: number; readonly end: number; readonly message: Uint8Array }
   let groups: Group[] = []
   let waiting: ((all: Uint8Array) => void)[] = []
-  const add = async (group: Group, merge: Merge): Promise<void> => {
+  const add = async (group: Group, merge: MergeMessages): Promise<void> => {
     const left = groups.find(({ end }) => end === group.first)
     const right = groups.find(({ first }) => first === group.end)
     const [one, two] = left === undefined ? [group, right] : [left, group]
@@ -57,7 +57,7 @@ function mergingHub(size: number): Collective[] {
     waiting = []
     for (const answer of all) answer(group.message)
   }
-  const allReduce = (rank: number) => (message: Uint8Array, merge: Merge) =>
+  const allReduce = (rank: number) => (message: Uint8Array, merge: MergeMessages) =>
     new Promise<Uint8Array>((resolve, reject) => {
       waiting.push(resolve)
       add({ first: rank, end: rank + 1, message }, merge).catch(reject)
@@ -273,12 +273,12 @@ test('what a collective gives in place of a merged message is refused', async t 
   await rejectsInvalidAt(
     t,
     'options.collective.allReduce',
-    attempt(async (own: Uint8Array, merge: Merge) => merge(own, 'x' as never))
+    attempt(async (own: Uint8Array, merge: MergeMessages) => merge(own, 'x' as never))
   )
   await rejectsInvalidAt(
     t,
     'messages[1]',
-    attempt(async (own: Uint8Array, merge: Merge) => merge(own, own))
+    attempt(async (own: Uint8Array, merge: MergeMessages) => merge(own, own))
   )
   const lost = new Error('the tree is gone')
   t.is(await t.throwsAsync(attempt(() => Promise.reject(lost))), lost)

@@ -18,7 +18,7 @@
  */
 export * from './analysis/index.js'
 export * from './encoders/index.js'
-export type { Collective, Merge } from './engine/collective.js'
+export type { Collective, MergeMessages } from './engine/collective.js'
 export type { RunOptions } from './engine/engine-session.js'
 export * from './interchange/index.js'
 export { type Biases, Model, type ModelOptions, type SaveOptions, type Weights } from './model/model.js'

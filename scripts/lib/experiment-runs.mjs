@@ -11,7 +11,7 @@ const FINAL_ITERATIONS = 200
 /** Batches over which gradients are averaged and compared. */
 const BATCHES = 8
 /** Runs side by side, one engine thread each: all that a process computes shares so many (`MDGL_THREADS`, set by scripts/reproduce.mjs). */
-const sideBySide = () => Number(process.env.MDGL_THREADS)
+const sideBySide = () => Number(process.env.MDGL_THREADS ?? 1)
 /** The part of a run's iterations after which gradients are compared; and at its end. */
 const EARLY = 0.25
 

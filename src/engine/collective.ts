@@ -41,11 +41,11 @@ export interface Collective extends Share {
    * the result is the same. It never rejects.
    * @returns The merged message of all processes, the same for each. A rejection ends the training.
    */
-  allReduce?(message: Uint8Array, merge: Merge): Promise<Uint8Array>
+  allReduce?(message: Uint8Array, merge: MergeMessages): Promise<Uint8Array>
 }
 
 /** Makes one message of those of two neighbouring groups of processes; see {@link Collective.allReduce}. */
-export type Merge = (left: Uint8Array, right: Uint8Array) => Promise<Uint8Array>
+export type MergeMessages = (left: Uint8Array, right: Uint8Array) => Promise<Uint8Array>
 
 /**
  * Checks a collective, and that what is to be computed can be shared.
@@ -155,7 +155,7 @@ export async function computeTogether(
 const REFUSED = 0
 
 /** The engine's merge; its errors travel on in place of the message, so that they reach all processes. */
-function mergeWith(session: Session, pending: PendingBatch): Merge {
+function mergeWith(session: Session, pending: PendingBatch): MergeMessages {
   const part = (bytes: Uint8Array) => {
     if (!isUint8Array(bytes))
       throw invalid('options.collective.allReduce', bytes, 'merge(left, right) with a Uint8Array each')
@@ -176,7 +176,7 @@ function mergeWith(session: Session, pending: PendingBatch): Merge {
 async function reduce(
   collective: Collective,
   message: Uint8Array,
-  merge: Merge,
+  merge: MergeMessages,
   signal: AbortSignal | undefined
 ): Promise<Uint8Array> {
   const all = await unlessAborted(Promise.resolve(collective.allReduce?.(message, merge)), signal)

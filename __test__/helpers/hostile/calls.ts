@@ -25,7 +25,7 @@ export interface Call {
   readonly changes?: boolean
   /** Places where a value that is no number may stand for one, or is not read at all, by their path. */
   readonly loose?: RegExp
-  /** Whether it gives the numbers of a file as they are, not finite ones too. */
+  /** Whether it returns numbers of a file, which need not be finite. */
   readonly reads?: boolean
 }
 

@@ -1,5 +1,5 @@
-//! All-gathers of bytes: first of their lengths, then of the bytes, in as many rounds as the number of ranks has binary digits. And messages
-//! from one rank to another, between ranks that have met.
+//! All-gathers of bytes: first of their lengths, then of the bytes, in as many rounds as the number of ranks has binary digits; and messages
+//! from one rank to another after all have met.
 
 use mpi::point_to_point::send_receive_into;
 use mpi::topology::{Communicator, SimpleCommunicator};
