@@ -224,10 +224,8 @@ impl Channel {
     pub(super) fn read_named(given: &Given<'_>) -> Result<Self> {
         given.entries()?;
         let list = given.at("channels");
-        let name = match list.part("name").given() {
-            Some(name) => name.name()?,
-            None => format!("{}->{}", list.part("from").text(), list.part("to").text()),
-        };
+        let usual = format!("{}->{}", list.part("from").text(), list.part("to").text());
+        let name = list.part("name").or(usual, |given| given.name())?;
         Self::read(&given.at(format!("channels.{name}")))
     }
 
